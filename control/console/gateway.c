@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control/service/fd_take.h"
+
 #define ANSWER_MAX (8u << 20)
 #define PIECE      65536
 
@@ -71,28 +73,6 @@ static bool readable(int fd, struct patience *p)
 /* --- its socket ---------------------------------------------------------------------------------
  */
 
-static int fd_take(void)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	char byte;
-	struct iovec iov = {&byte, 1};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = c.room,
-			     .msg_controllen = sizeof(c.room)};
-	ssize_t n = recvmsg(HELPER_FD, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	int fd = -1;
-
-	if (h != NULL && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
-	    h->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(h), sizeof(int));
-	return fd;
-}
-
 static enum outcome join(struct patience *p)
 {
 	if (!g.asked && send(HELPER_FD, "", 1, MSG_NOSIGNAL) != 1)
@@ -101,7 +81,7 @@ static enum outcome join(struct patience *p)
 	if (!readable(HELPER_FD, p))
 		return GIVEN_UP;
 	g.asked = false;
-	g.fd = fd_take();
+	g.fd = fd_take(HELPER_FD);
 	return g.fd >= 0 ? ANSWERED : OVER;
 }
 

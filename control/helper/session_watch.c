@@ -17,6 +17,7 @@
 
 #include "control/helper/session.h"
 #include "control/log.h"
+#include "control/service/fd_take.h"
 #include "control/service/record.h"
 #include "crypto/confine.h"
 #include "ssh/session_msg.h"
@@ -99,28 +100,17 @@ static void heard(struct run *r, enum helper_msg type, struct ssh_str body)
 /* A control that asks for it: from now on it is that which is heard and told. */
 static void taken_up(struct run *r, size_t *have)
 {
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	char byte;
-	struct iovec iov = {&byte, 1};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = c.room,
-			     .msg_controllen = sizeof(c.room)};
-	ssize_t n = recvmsg(r->job->line, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+	int fd = fd_take(r->job->line);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+	if (fd == -EAGAIN)
+		return;
+	if (fd < 0) {
 		close(r->job->line);
 		r->job->line = -1; /* the helper is gone; its signal says what follows */
-	}
-	if (h == NULL || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
-	    h->cmsg_len != CMSG_LEN(sizeof(int)))
 		return;
+	}
 	close(r->job->fd);
-	memcpy(&r->job->fd, CMSG_DATA(h), sizeof(int));
+	r->job->fd = fd;
 	r->control_gone = false;
 	*have = 0;
 	session_console_again(r);
